@@ -3,7 +3,6 @@ package cli
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestTableLinesUp(t *testing.T) {
@@ -12,17 +11,6 @@ func TestTableLinesUp(t *testing.T) {
 	want := "SUB        RTT\nsão-paulo  180 ms\nx\n"
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
-	}
-}
-
-func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Second: "0 s", 1500 * time.Microsecond: "1.5 ms", 42 * time.Second: "42 s",
-		10 * time.Minute: "10 min", 30 * time.Hour: "30 h", 72 * time.Hour: "3 days",
-	} {
-		if got := Span(d); got != want {
-			t.Errorf("Span(%v) = %q, want %q", d, got, want)
-		}
 	}
 }
 

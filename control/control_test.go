@@ -16,19 +16,16 @@ func daemon(t *testing.T, mux *http.ServeMux) (socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "s")
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, socket, mux) }()
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- Serve(ctx, socket, mux, func() { close(ready) }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	for {
-		if _, err := os.Stat(socket); err == nil {
-			return socket
-		}
-	}
+	<-ready
+	return socket
 }
 
 func TestCallStreamsEventsThenResult(t *testing.T) {

@@ -59,12 +59,15 @@ func encode(v any) json.RawMessage {
 }
 
 // Serve answers on the socket at path until ctx ends; then calls under way
-// get five seconds less a little to end. The caller holds the state folder's lock, so
+// get three seconds to end. ready, if not nil, is called once it listens. The caller holds the state folder's lock, so
 // a socket that is there already is a dead one's and is replaced.
-func Serve(ctx context.Context, path string, mux *http.ServeMux) error {
+func Serve(ctx context.Context, path string, mux *http.ServeMux, ready func()) error {
 	l, err := listen(path)
 	if err != nil {
 		return fmt.Errorf("control socket %s: %w", path, err)
+	}
+	if ready != nil {
+		ready()
 	}
 	server := &http.Server{Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stopped := make(chan error, 1)

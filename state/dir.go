@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +28,9 @@ func Open(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
+	if err := checkOwner(path); err != nil {
+		return nil, err
+	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -42,6 +47,23 @@ func Open(path string) (*Dir, error) {
 		return nil, err
 	}
 	return &Dir{Path: path, lock: lock}, nil
+}
+
+// checkOwner refuses another user's folder: what this process wrote there, its
+// owner could not read.
+func checkOwner(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err
+	}
+	if int(st.Uid) == os.Geteuid() {
+		return nil
+	}
+	owner := "#" + strconv.Itoa(int(st.Uid))
+	if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
+		owner = u.Username
+	}
+	return fmt.Errorf("state folder %s belongs to user %s: run the command as that user (sudo -u %s …)", path, owner, owner)
 }
 
 // File returns the path of a file in the folder.
