@@ -100,7 +100,11 @@ func report(cmd *cobra.Command, err error, code int) {
 	case errors.As(err, &f) && f.Hint != "":
 		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(f.Hint, "\n", "\n  "))
 	case errors.As(err, new(usage)):
-		fmt.Fprintf(w, "  usage: %s\n  see:   %s --help\n", cmd.UseLine(), cmd.CommandPath())
+		line := cmd.UseLine()
+		if cmd.HasSubCommands() {
+			line = cmd.CommandPath() + " COMMAND"
+		}
+		fmt.Fprintf(w, "  usage: %s\n  see:   %s --help\n", line, cmd.CommandPath())
 	}
 }
 

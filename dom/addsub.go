@@ -37,10 +37,10 @@ func (d *Dom) addSub(ctx context.Context, req AddSubRequest, report func(any)) (
 		return r, err
 	}
 	started := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, req.Wait)
+	waiting, cancel := context.WithTimeout(ctx, req.Wait)
 	defer cancel()
 	step("tunnel")
-	if err := d.pulse.Await(ctx, m.Key); err != nil {
+	if err := d.pulse.Await(waiting, m.Key); err != nil {
 		return r, control.Failed(fmt.Errorf("add-sub %s: enrolled, but the tunnel is silent: %w", m.Name, err), "run the command again; on the sub:  b8s sub status")
 	}
 	r.pass("tunnel", fmt.Sprintf("up, round trip %.1f ms", d.roundTrip(m.Key)))
@@ -48,7 +48,7 @@ func (d *Dom) addSub(ctx context.Context, req AddSubRequest, report func(any)) (
 		return r, fmt.Errorf("add-sub %s: it is enrolled; publish what depends on it: %w", m.Name, err)
 	}
 	step("first sync")
-	if err := d.checkSync(ctx, m, started, &r); err != nil {
+	if err := d.checkSync(waiting, m, started, &r); err != nil {
 		return r, err
 	}
 	step("DNS")
@@ -177,6 +177,8 @@ func (d *Dom) checkDNS(ctx context.Context, m member, r *AddSubResult) error {
 	for _, z := range current.Zones {
 		apexes = append(apexes, z.Apex)
 	}
+	ctx, cancel := context.WithTimeout(ctx, dnsWithin)
+	defer cancel()
 	for _, addr := range d.dnsAddrs(m) {
 		for _, network := range []string{"udp", "tcp"} {
 			what := fmt.Sprintf("DNS %s over %s", addr, network)
@@ -189,6 +191,9 @@ func (d *Dom) checkDNS(ctx context.Context, m member, r *AddSubResult) error {
 	}
 	return nil
 }
+
+// dnsWithin is for the questions of checkDNS, however long the sync took.
+const dnsWithin = 5 * time.Second
 
 // dnsAddrs are where the sub answers the public: its public addresses, at the
 // port that it says it listens at.

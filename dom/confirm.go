@@ -2,9 +2,11 @@ package dom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"b8s/control"
 	"b8s/kv"
 	"b8s/tunnel"
 )
@@ -13,7 +15,9 @@ import (
 // if not, the reason in words. nil as status is a sub that told nothing yet.
 type condition func(m member, s *kv.SubStatus) (ok bool, reason string)
 
-// serves is the condition that a sub serves the buckets as they are here now.
+// serves is the condition that a sub serves the buckets as they are here now,
+// or as they are here later: what is published meanwhile, by another verb,
+// counts as soon as a sub tells of it. For one goroutine.
 func (d *Dom) serves(buckets ...string) condition {
 	want := map[string]belief{}
 	for _, name := range buckets {
@@ -21,6 +25,9 @@ func (d *Dom) serves(buckets ...string) condition {
 	}
 	return func(_ member, s *kv.SubStatus) (bool, string) {
 		for _, name := range buckets {
+			if s != nil && s.Buckets[name].Revision > want[name].head.Last {
+				want[name] = d.believe(name)
+			}
 			if ok, reason := want[name].serves(name, s); !ok {
 				return false, reason
 			}
@@ -87,7 +94,7 @@ func (d *Dom) await(ctx context.Context, started time.Time, wait time.Duration, 
 		}
 		select {
 		case <-ctx.Done():
-			return v, ctx.Err()
+			return v, control.Failed(errors.New("the dom was told to end before every sub confirmed"), "what was published stands, and goes on when the dom runs again; see  b8s dom status")
 		case <-timeout.C:
 			return v, nil
 		case <-changed:

@@ -139,13 +139,14 @@ func (d *Dom) closeBus() {
 	d.bus.Shutdown()
 }
 
-// admit opens the tunnel and the bus to an enrolled sub.
+// admit opens the bus and then the tunnel to an enrolled sub, which joins the
+// bus as soon as it can.
 func (d *Dom) admit(m member) error {
-	if err := d.device.SetPeer(m.peer()); err != nil {
-		return fmt.Errorf("tunnel to %s: %w", m.Name, err)
-	}
 	if err := d.bus.AddSub(m.Name, tunnel.OverlayAddr(m.Key)); err != nil {
 		return fmt.Errorf("bus account of %s: %w", m.Name, err)
+	}
+	if err := d.device.SetPeer(m.peer()); err != nil {
+		return fmt.Errorf("tunnel to %s: %w", m.Name, err)
 	}
 	return nil
 }
@@ -164,6 +165,7 @@ func (d *Dom) run(ctx context.Context) error {
 	g.Go(func() error { return d.reports.Run(ctx) })
 	g.Go(func() error { return d.pulse.Run(ctx) })
 	g.Go(func() error { return d.geolite.Run(ctx) })
+	g.Go(func() error { return new(rest).Run(ctx) })
 	if err := d.reconcile(ctx); err != nil {
 		d.log.Error("what was published last can't be published again as it is", "err", err)
 	}

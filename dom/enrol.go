@@ -84,7 +84,7 @@ func (d *Dom) enrolAgain(ctx context.Context, m member, ticket tunnel.Ticket, wa
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err != nil && m.Enrolled.IsZero() {
+	if err == nil || m.Enrolled.IsZero() { // WireGuard pauses for 5 s after a handshake that was ignored
 		err = errors.Join(err, d.device.RemovePeer(m.Key))
 	}
 	return hello, err

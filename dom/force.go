@@ -3,11 +3,15 @@ package dom
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"b8s/control"
+	"b8s/kv"
+	"b8s/subjects"
+	"b8s/zonefile"
 )
 
 // force carries out "force".
@@ -19,6 +23,11 @@ func (d *Dom) force(ctx context.Context, req ForceRequest, report func(any)) (r 
 	defer d.publishing.Unlock()
 	started := time.Now()
 	r.Bucket = req.Bucket
+	if req.Bucket == subjects.Records {
+		if err := d.raiseSerials(ctx); err != nil {
+			return r, err
+		}
+	}
 	r.Epoch, err = d.store.Force(ctx, req.Bucket, d.reports.HighestEpoch(req.Bucket))
 	if err != nil {
 		return r, err
@@ -29,6 +38,35 @@ func (d *Dom) force(ctx context.Context, req ForceRequest, report func(any)) (r 
 	}
 	r.Verdict, err = d.await(ctx, started, req.Wait, report, d.serves(req.Bucket))
 	return r, err
+}
+
+// raiseSerials makes each zone newer than what any sub says it serves, where
+// subs serve something else: a forced zone is news to whoever transfers it,
+// though it may come from an old backup.
+func (d *Dom) raiseSerials(ctx context.Context) error {
+	believed := d.believe(subjects.Records)
+	if believed.err != nil {
+		return believed.err
+	}
+	differs := func(s kv.SubStatus) bool { return s.Buckets[subjects.Records].Digest != believed.digest }
+	if !slices.ContainsFunc(slices.Collect(maps.Values(d.reports.All())), differs) {
+		return nil
+	}
+	current, err := d.published(ctx)
+	if err != nil {
+		return err
+	}
+	reported := d.reportedSerials()
+	for _, z := range current.Zones {
+		last, served := reported[z.Apex]
+		if !served || zonefile.SerialAfter(z.Serial(), last) {
+			continue
+		}
+		if err := d.putZone(ctx, z.Apex, z.WithSerial(last+1)); err != nil {
+			return fmt.Errorf("raise the serial of zone %s: %w", z.Apex, err)
+		}
+	}
+	return nil
 }
 
 // nats carries out "nats": the bus is open on loopback until the call ends.

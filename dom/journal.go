@@ -137,35 +137,42 @@ var errNothingToUndo = errors.New("there is no earlier version")
 // the newest publish still in force brought. It returns the zones that changed.
 func (j *journal) Undo(apex string) (changed []string, err error) {
 	next := j.clone()
-	newest := uint64(0)
-	for a, versions := range next.Zones {
-		if apex == "" || a == apex {
-			newest = max(newest, versions[len(versions)-1].Publish)
-		}
-	}
-	if n := len(next.Rest); apex == "" && n > 0 {
-		newest = max(newest, next.Rest[n-1].Publish)
-	}
+	newest, older := next.newest(apex), false
 	for a, versions := range next.Zones {
 		top := versions[len(versions)-1]
+		older = older || versions[0].Publish < newest
 		if (apex != "" && a != apex) || top.Publish != newest {
 			continue
 		}
-		if len(versions) == 1 {
-			return nil, fmt.Errorf("zone %s: %w (it was published once)", a, errNothingToUndo)
+		if changed = append(changed, a); len(versions) > 1 {
+			next.Zones[a] = versions[:len(versions)-1]
+		} else {
+			delete(next.Zones, a) // that publish brought the zone
 		}
-		next.Zones[a] = versions[:len(versions)-1]
-		changed = append(changed, a)
 	}
 	if n := len(next.Rest); apex == "" && n > 1 && next.Rest[n-1].Publish == newest {
 		next.Rest = next.Rest[:n-1]
-		changed = append(changed, "nameservers and sites")
+		changed, older = append(changed, "nameservers and sites"), true
 	}
-	if len(changed) == 0 {
+	if _, left := next.Zones[apex]; len(changed) == 0 || !older || apex != "" && !left {
 		return nil, errNothingToUndo
 	}
 	slices.Sort(changed)
 	return changed, j.save(next)
+}
+
+// newest is the number of the newest publish in force, of a zone or, with an
+// empty apex, of all.
+func (b *book) newest(apex string) (n uint64) {
+	for a, versions := range b.Zones {
+		if apex == "" || a == apex {
+			n = max(n, versions[len(versions)-1].Publish)
+		}
+	}
+	if last := len(b.Rest); apex == "" && last > 0 {
+		n = max(n, b.Rest[last-1].Publish)
+	}
+	return n
 }
 
 func (b *book) push(apex string, v zoneVersion) {

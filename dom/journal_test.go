@@ -90,6 +90,21 @@ func TestUndoTakesTheLastPublishAway(t *testing.T) {
 	}
 }
 
+func TestUndoTakesAZoneAwayThatThePublishBrought(t *testing.T) {
+	j := testJournal(t, testDir(t))
+	push(t, j, "a.example=v1")
+	push(t, j, "b.example=v1") // instead of a.example
+	if _, err := j.Undo(""); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := wished(t, j), "a.example=v1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, err := j.Undo("a.example."); !errors.Is(err, errNothingToUndo) {
+		t.Errorf("undo of a zone that was published once: %v", err)
+	}
+}
+
 func TestUndoOfOneZoneLeavesTheOthers(t *testing.T) {
 	j := testJournal(t, testDir(t))
 	push(t, j, "a.example=v1", "b.example=v1")

@@ -45,7 +45,7 @@ func (d *Dom) undoRecords(ctx context.Context, req UndoRequest, report func(any)
 		}
 	}
 	if _, err := d.journal.Undo(apex); err != nil {
-		return r, control.Failed(fmt.Errorf("undo records %s: %w", req.Zone, err), "what was published when:  b8s dom history records ZONE")
+		return r, control.Failed(fmt.Errorf("undo records%s: %w", of(req.Zone), err), "what was published when:  b8s dom history records ZONE")
 	}
 	wish, err := d.journal.Wish()
 	if err != nil {
@@ -169,6 +169,9 @@ func (d *Dom) reportedSerials() map[string]uint32 {
 // without its zone, while of a zone without its host it would say that the name
 // does not exist, which resolvers keep. Each step may be repeated.
 func (d *Dom) put(ctx context.Context, next records.Assembled, plan records.Plan) error {
+	if err := d.putSubs(ctx); err != nil {
+		return err
+	}
 	for _, s := range plan.Sites {
 		if s.Action != records.Remove {
 			if err := d.putSite(ctx, s); err != nil {
@@ -262,4 +265,12 @@ func (m member) published() kv.Sub {
 		s.Roles = append(s.Roles, kv.RoleDNS)
 	}
 	return s
+}
+
+// of puts a name behind a verb, if there is one.
+func of(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " " + name
 }

@@ -43,6 +43,7 @@ type bucket struct {
 	behindSince time.Time
 
 	served  map[string]string // key: digest, of what the watchers have applied
+	sum     string            // SumDigest of served
 	applied image             // epoch, created and revision of that
 	unable  map[string]KeyFault
 	stuck   string // why the watchers applied nothing of the last snapshot
@@ -53,7 +54,7 @@ func newBucket(name, dir string, log *slog.Logger, tell func()) *bucket {
 		name: name, path: filepath.Join(dir, name), log: log, tell: tell,
 		read: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
 		held:   image{keys: map[string]held{}},
-		served: map[string]string{},
+		served: map[string]string{}, sum: SumDigest(nil),
 	}
 }
 
@@ -180,7 +181,7 @@ func (b *bucket) feedback(s Snapshot, at image, err error) bool {
 		}
 		unable[e.Key] = f
 	}
-	b.served, b.unable, b.applied = served, unable, at
+	b.served, b.sum, b.unable, b.applied = served, SumDigest(served), unable, at
 	b.catchUp()
 	return len(unable) == 0
 }
@@ -205,7 +206,7 @@ func (b *bucket) status() BucketStatus {
 	defer b.mu.Unlock()
 	st := BucketStatus{
 		Epoch: b.applied.epoch, Created: b.applied.created, Revision: b.applied.revision,
-		Digest:      SumDigest(b.served),
+		Digest:      b.sum,
 		BehindSince: b.behindSince, BehindError: b.readError, DiskError: b.diskError,
 		Fault: b.fault, FaultSince: b.faultSince,
 	}

@@ -28,7 +28,7 @@ type apply struct {
 	places  *placer
 	objects *fetcher
 	log     *slog.Logger
-	changes changes // of what is served
+	changes changes // of what is served, other than by a bucket's change: the replica tells of those
 
 	mu      sync.Mutex
 	read    map[string]bool // buckets that this sub has ever read
@@ -67,8 +67,8 @@ func newApply(dir *state.Dir, replica *kv.Replica, dns *nameserver.Server, log *
 // objects and builds tables, and swaps them in.
 func (a *apply) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.places.Run(ctx, func() { a.serve(); a.prune() }) })
-	g.Go(func() error { return a.objects.Run(ctx, func() { a.serve() }) })
+	g.Go(func() error { return a.places.Run(ctx, func() { a.serve(); a.changes.note(); a.prune() }) })
+	g.Go(func() error { return a.objects.Run(ctx, func() { a.serve(); a.changes.note() }) })
 	return g.Wait()
 }
 
@@ -177,7 +177,6 @@ func (a *apply) serve() map[string]error {
 	for apex, err := range errs {
 		a.log.Error("zone not taken, the one before is served", "bucket", subjects.Records, "key", apex, "err", err)
 	}
-	a.changes.note()
 	return errs
 }
 

@@ -52,8 +52,10 @@ func (l *link) enrol(ctx context.Context, device *tunnel.Device, asked chan<- In
 	if err != nil {
 		return err
 	}
+	running, end := context.WithCancel(ctx)
+	defer end()
 	l.mu.Lock()
-	l.enrolment = e
+	l.enrolment, l.endEnrolment = e, end
 	l.mu.Unlock()
 	switch {
 	case asked != nil:
@@ -61,11 +63,11 @@ func (l *link) enrol(ctx context.Context, device *tunnel.Device, asked chan<- In
 	case l.opts.Invite != nil:
 		l.opts.Invite(l.invitation(e))
 	}
-	err = e.Run(ctx)
+	err = e.Run(running)
 	switch {
 	case errors.Is(err, tunnel.ErrTokenExpired):
 		l.log.Info("the enrolment token expired")
-	case err != nil && ctx.Err() == nil:
+	case err != nil && running.Err() == nil:
 		return err
 	}
 	return nil
@@ -136,11 +138,17 @@ func (l *link) coordinates() string {
 }
 
 // Invite opens an enrolment on a sub that serves already, for a dom that is to
-// adopt it. While one is open, that one is returned.
+// adopt it. While one is open, that one is returned; one that has its dom, and
+// waits for that dom's first packet, is ended.
 func (l *link) Invite(ctx context.Context) (Invitation, error) {
 	if i, open := l.Invitation(); open {
 		return i, nil
 	}
+	l.mu.Lock()
+	if l.endEnrolment != nil {
+		l.endEnrolment()
+	}
+	l.mu.Unlock()
 	answer := make(chan Invitation, 1)
 	select {
 	case l.requests <- answer:
@@ -160,12 +168,15 @@ func (l *link) Invite(ctx context.Context) (Invitation, error) {
 // inviteWithin is how long Invite waits for a tunnel that is starting.
 const inviteWithin = 5 * time.Second
 
-// Invitation is that of the enrolment that is open now, if one is.
+// Invitation is that of the enrolment that is open now to any dom, if one is.
 func (l *link) Invitation() (i Invitation, open bool) {
 	l.mu.Lock()
 	e := l.enrolment
 	l.mu.Unlock()
-	if e == nil || !e.State().Open {
+	if e == nil {
+		return i, false
+	}
+	if s := e.State(); !s.Open || !s.Dom.IsZero() {
 		return i, false
 	}
 	return l.invitation(e), true

@@ -29,15 +29,18 @@ type link struct {
 	log     *slog.Logger
 
 	requests chan chan<- Invitation // for an enrolment, from Invite
+	heard    chan struct{}          // buffered: the current dom was heard
 
-	mu        sync.Mutex
-	device    *tunnel.Device
-	conn      *nats.Conn
-	enrolment *tunnel.Enrolment
-	restart   context.CancelFunc // of the bus connection, when the dom changes
-	lastBeat  time.Time
-	domBoot   string
-	err       error // why there is no tunnel
+	mu           sync.Mutex
+	device       *tunnel.Device
+	connected    bool // to the bus
+	stale        bool // the connection leads to a process of the dom that is no more
+	enrolment    *tunnel.Enrolment
+	endEnrolment context.CancelFunc
+	restart      context.CancelFunc // of the bus connection, when the dom changes
+	lastBeat     time.Time
+	domBoot      string
+	err          error // why there is no tunnel
 }
 
 // retryAfter is how long the link waits after its tunnel failed, at most.
@@ -110,7 +113,7 @@ func (l *link) beat(b tunnel.Beat) {
 	}
 	l.mu.Lock()
 	l.lastBeat = b.At
-	device, conn, restart := l.device, l.conn, l.restart
+	device, restart := l.device, l.restart
 	l.mu.Unlock()
 	if replaced != nil {
 		l.log.Warn("a new dom has taken over", "key", b.From, "before", replaced.Key)
@@ -126,22 +129,24 @@ func (l *link) beat(b tunnel.Beat) {
 		l.log.Warn("heartbeat", "err", err)
 		return
 	}
-	rebooted := l.rebooted(beat.Boot)
-	if conn != nil && (rebooted || !conn.IsConnected()) {
-		conn.ForceReconnect()
-	}
+	l.noteBoot(beat.Boot)
 	l.replica.Heads(beat.Heads)
+	select {
+	case l.heard <- struct{}{}:
+	default:
+	}
 }
 
-// rebooted says whether the dom's process is another one than at the last
-// beat. Then the connection to the bus leads nowhere, which TCP would find out
-// only much later.
-func (l *link) rebooted(boot string) bool {
+// noteBoot notes when the dom's process is another one than at the last beat.
+// Then the connection to the bus leads nowhere, which TCP would find out only
+// much later.
+func (l *link) noteBoot(boot string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := l.domBoot
+	if l.domBoot != "" && l.domBoot != boot {
+		l.stale = true
+	}
 	l.domBoot = boot
-	return before != "" && before != boot
 }
 
 // followBus keeps the replica on the bus of the current dom, whichever that
@@ -173,9 +178,8 @@ func (l *link) joinBus(ctx context.Context, device *tunnel.Device) error {
 		return err
 	}
 	defer conn.Close()
-	l.setConn(conn)
-	defer l.setConn(nil)
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { l.keepConn(ctx, conn); return nil })
 	g.Go(func() error { return l.replica.Follow(ctx, conn) })
 	g.Go(func() error { l.report(ctx, conn); return nil })
 	err = g.Wait()
@@ -206,10 +210,41 @@ func (l *link) objectConn(ctx context.Context) (*nats.Conn, error) {
 	return l.dial(ctx, device, current)
 }
 
-func (l *link) setConn(conn *nats.Conn) {
+// keepConn keeps whether conn is connected, and has it try again at once when
+// the dom was heard, until ctx ends. A conn's methods wait for the try that is
+// under way, some seconds long while the dom is away: neither the answer to a
+// heartbeat nor the status may call them.
+func (l *link) keepConn(ctx context.Context, conn *nats.Conn) {
+	defer l.setConnected(false)
+	status := conn.StatusChanged()
+	defer conn.RemoveStatusListener(status)
+	l.setConnected(conn.IsConnected())
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-status:
+			l.setConnected(s == nats.CONNECTED)
+		case <-l.heard:
+			if l.takeStale() || !conn.IsConnected() {
+				conn.ForceReconnect()
+			}
+		}
+	}
+}
+
+func (l *link) setConnected(connected bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn = conn
+	l.connected = connected
+}
+
+func (l *link) takeStale() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stale := l.stale
+	l.stale = false
+	return stale
 }
 
 // LinkState is how the sub is joined to its dom.
@@ -227,8 +262,7 @@ func (l *link) State() LinkState {
 	current, _ := l.masters.Current()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := LinkState{Dom: current.Key, Name: current.Name, Endpoint: current.Endpoint, LastBeat: l.lastBeat}
-	s.Connected = l.conn != nil && l.conn.IsConnected()
+	s := LinkState{Dom: current.Key, Name: current.Name, Endpoint: current.Endpoint, LastBeat: l.lastBeat, Connected: l.connected}
 	if l.err != nil {
 		s.Err = l.err.Error()
 	}

@@ -47,9 +47,6 @@ func (s *host) tell(conn *nats.Conn) {
 	if err == nil {
 		err = conn.Publish(subjects.Status(current.Name), message)
 	}
-	if err == nil {
-		err = conn.Flush()
-	}
 	if err != nil {
 		s.log.Warn("tell the dom how this sub is", "err", err)
 	}

@@ -108,6 +108,7 @@ func open(dir *state.Dir, opts Options) (*host, error) {
 	s.link = &link{
 		opts: opts, id: id, masters: masters, replica: replica, report: s.report, log: opts.Log,
 		requests: make(chan chan<- Invitation),
+		heard:    make(chan struct{}, 1),
 	}
 	replica.ObjectConn = s.link.objectConn
 	return s, nil

@@ -46,6 +46,14 @@ func waitFlag(cmd *cobra.Command) *time.Duration {
 // withDom calls act with the dom of the command's state folder. Where no
 // daemon answers, a dom runs in this process while act does.
 func withDom(cmd *cobra.Command, act func(ctx context.Context, c dom.Client) error) error {
+	err := withSomeDom(cmd, act)
+	if err != nil && cmd.Context().Err() != nil {
+		return control.Failed(errors.New("interrupted before it was confirmed"), "what was done by then stands; see  b8s dom status")
+	}
+	return err
+}
+
+func withSomeDom(cmd *cobra.Command, act func(ctx context.Context, c dom.Client) error) error {
 	dir, err := cli.StateDir(cmd, "dom")
 	if err != nil {
 		return err

@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"b8s/citydb"
 	"b8s/cli"
+	"b8s/config"
 	"b8s/control"
 	"b8s/dom"
 	"b8s/dom/geolite"
@@ -82,36 +84,41 @@ func uploadDatabase(c dom.Client, file string) (name string, err error) {
 	return c.Upload(f)
 }
 
-// credentials are those of b8s.yaml, else of the environment; nil leaves it to
-// the dom to use the ones that it was given before.
+// credentials are those of b8s.yaml, each that is missing there from the
+// environment; nil leaves it to the dom to use the ones that it was given before.
 func credentials(configPath string) (*dom.GeoLiteCredentials, error) {
 	file, err := loadConfig(configPath)
-	if err != nil && (configPath != "" || !errors.Is(err, fs.ErrNotExist)) {
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case missing && configPath != "":
+		return nil, control.Usage(err, "name another with --config")
+	case err != nil && !missing:
 		return nil, err
 	}
-	if file == nil || file.GeoLite == nil {
-		return environmentCredentials("")
+	section := &config.GeoLite{}
+	if file != nil && file.GeoLite != nil {
+		section = file.GeoLite
 	}
-	section := file.GeoLite
-	if section.KeyFile == "" {
-		return environmentCredentials(section.URL)
+	c := &dom.GeoLiteCredentials{Account: strings.TrimSpace(os.Getenv(geolite.AccountEnv)), Key: strings.TrimSpace(os.Getenv(geolite.KeyEnv)), URL: section.URL}
+	if c.URL == "" && section.Edition != "" {
+		c.URL = strings.Replace(geolite.DefaultURL, "GeoLite2-City", section.Edition, 1)
 	}
-	key, err := readKey(section.KeyFile)
-	if err != nil {
-		return nil, control.Usage(fmt.Errorf("%s: key_file: %w", section.At, err), "")
+	if section.Account != 0 {
+		c.Account = strconv.FormatUint(section.Account, 10)
 	}
-	return &dom.GeoLiteCredentials{Account: strconv.FormatUint(section.Account, 10), Key: key, URL: section.URL}, nil
-}
-
-func environmentCredentials(url string) (*dom.GeoLiteCredentials, error) {
-	c, _, err := geolite.KeyFrom("")
-	if errors.Is(err, geolite.ErrNoCredentials) {
+	if section.KeyFile != "" {
+		if c.Key, err = readKey(section.KeyFile); err != nil {
+			return nil, control.Usage(fmt.Errorf("%s: key_file: %w", section.At, err), "")
+		}
+	}
+	switch {
+	case c.Account == "" && c.Key == "":
 		return nil, nil
+	case c.Account == "":
+		return nil, control.Usage(errors.New("a GeoLite licence key is given, and no account"), "account: in the geolite section of b8s.yaml, or "+geolite.AccountEnv)
+	case c.Key == "":
+		return nil, control.Usage(errors.New("a GeoLite account is given, and no licence key"), "key_file: in the geolite section of b8s.yaml, or "+geolite.KeyEnv)
 	}
-	if err != nil {
-		return nil, control.Usage(err, "")
-	}
-	return &dom.GeoLiteCredentials{Account: c.AccountID, Key: c.LicenceKey, URL: url}, nil
+	return c, nil
 }
 
 func printGeoLite(cmd *cobra.Command, r dom.GeoLiteResult) error {

@@ -40,7 +40,7 @@ func status() *cobra.Command {
 func printView(w io.Writer, v sub.View) {
 	printLink(w, v.Link)
 	s := v.Status
-	fmt.Fprintf(w, "serving: %d zones at %d addresses, up %s, version %s\n", s.Zones.Count, len(s.DNS), human.Span(time.Duration(s.Uptime)*time.Second), s.Version)
+	fmt.Fprintf(w, "serving: %s at %s, up %s, version %s\n", human.Count(s.Zones.Count, "zone"), addresses(len(s.DNS)), human.Span(time.Duration(s.Uptime)*time.Second), s.Version)
 	if s.GeoLite.Digest == "" {
 		fmt.Fprintln(w, "geolite: none, every visitor gets a site's default sub")
 	} else {
@@ -77,6 +77,13 @@ func printView(w io.Writer, v sub.View) {
 			fmt.Fprintln(w, "so far:", v.Invitation.Diagnosis)
 		}
 	}
+}
+
+func addresses(n int) string {
+	if n == 1 {
+		return "1 address"
+	}
+	return fmt.Sprintf("%d addresses", n)
 }
 
 func printLink(w io.Writer, l sub.LinkState) {
