@@ -60,7 +60,7 @@ func (s *Store) putLocked(ctx context.Context, e Entry, expected *uint64) (Entry
 	if expected != nil {
 		m.Header.Set(headerExpected, strconv.FormatUint(*expected, 10))
 	}
-	ack, err := s.js.PublishMsg(ctx, m)
+	ack, err := s.publish(ctx, e.Bucket, m)
 	if err != nil {
 		return fail(putError(err))
 	}
@@ -68,6 +68,32 @@ func (s *Store) putLocked(ctx context.Context, e Entry, expected *uint64) (Entry
 	s.advance(e.Bucket, e.Revision)
 	return e, nil
 }
+
+// publish stores m, through a restart of the bus in place: it waits for the
+// connection, and makes a bucket anew that is kept in memory and went with the
+// old one.
+func (s *Store) publish(ctx context.Context, bucket string, m *nats.Msg) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	b, _ := subjects.LookupBucket(bucket)
+	for {
+		ack, err := s.js.PublishMsg(ctx, m)
+		switch {
+		case errors.Is(err, nats.ErrReconnectBufExceeded): // nothing was sent
+			err = connected(ctx, s.nc)
+		case b.Memory && errors.Is(err, jetstream.ErrNoStreamResponse):
+			err = s.openBucket(ctx, b)
+		default:
+			return ack, err
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// publishTime bounds one put.
+const publishTime = 10 * time.Second
 
 // putError tells the operator what the store's refusal means.
 func putError(err error) error {
