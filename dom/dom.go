@@ -49,6 +49,7 @@ type Dom struct {
 	reports *kv.StatusKeeper
 	fleet   *fleet
 	geolite *geoliteKeeper
+	zones   zoneCache
 	started time.Time
 	log     *slog.Logger
 

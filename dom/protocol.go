@@ -60,6 +60,11 @@ type PublishRequest struct {
 	Wish   records.Wish  `json:"wish"`
 	DryRun bool          `json:"dry_run"`
 	Wait   time.Duration `json:"wait"`
+
+	// RemoveZones says that zones which are not in the wish may go. Without it
+	// such a wish is refused, with its plan: a line that was lost in b8s.yaml would
+	// take a domain off the net.
+	RemoveZones bool `json:"remove_zones"`
 }
 
 // UndoRequest goes back one revision, of one zone or of the last publish.

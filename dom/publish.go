@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"b8s/control"
@@ -26,6 +27,9 @@ func (d *Dom) publishRecords(ctx context.Context, req PublishRequest, report fun
 	r.Plan = plan
 	if req.DryRun {
 		return r, nil
+	}
+	if removed := plan.RemovedZones(); len(removed) > 0 && !req.RemoveZones {
+		return r, control.Failed(fmt.Errorf("this takes %s off every sub: nothing was published", strings.Join(removed, ", ")), "if that is meant, say so with --yes")
 	}
 	if err := d.journal.Push(req.Wish, time.Now().UTC()); err != nil {
 		return r, err
@@ -115,14 +119,17 @@ func (d *Dom) published(ctx context.Context) (current records.Assembled, err err
 	if err != nil {
 		return current, err
 	}
+	parsed := map[string]*zonefile.Zone{}
 	for _, e := range zones {
 		if e.Deleted {
 			continue
 		}
 		if z, err := d.readZone(ctx, e); err == nil {
 			current.Zones = append(current.Zones, z)
+			parsed[e.Digest] = z
 		}
 	}
+	d.zones.Keep(parsed)
 	slices.SortFunc(current.Zones, func(a, b *zonefile.Zone) int { return zonefile.Compare(a.Apex, b.Apex) })
 	hosts, err := d.store.Entries(ctx, subjects.Hosts)
 	if err != nil {
@@ -138,6 +145,9 @@ func (d *Dom) published(ctx context.Context) (current records.Assembled, err err
 
 // readZone is the zone of an entry of bucket records.
 func (d *Dom) readZone(ctx context.Context, e kv.Entry) (*zonefile.Zone, error) {
+	if z := d.zones.Get(e.Digest); z != nil {
+		return z, nil
+	}
 	apex, err := subjects.Name(e.Key)
 	if err != nil {
 		return nil, err

@@ -59,19 +59,34 @@ func (k *StatusKeeper) Run(ctx context.Context) error {
 	if err := sub.SetPendingLimits(1<<14, 16<<20); err != nil {
 		return fmt.Errorf("keep status: %w", err)
 	}
+	pending := map[string][]byte{} // looked at, not yet in the bucket
+	var store <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-store:
+			k.put(ctx, pending)
+			clear(pending)
+			store = nil
+			continue
 		case <-k.wake:
 		}
-		k.put(ctx, k.look())
+		maps.Copy(pending, k.look())
+		if store == nil && len(pending) > 0 {
+			store = time.After(storeStatus)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second / maxStatusRate):
 		}
 	}
 }
+
+// storeStatus is how long a status waits to be put in its bucket, which is for
+// people to look at: while a publish goes out to many subs, their statuses must
+// not take the time of those who have yet to hear of it.
+const storeStatus = 300 * time.Millisecond
 
 func (k *StatusKeeper) receive(m *nats.Msg) {
 	name, ok := subjects.StatusSub(m.Subject)

@@ -160,6 +160,7 @@ func (w *world) publishRequest(c call) (req dom.PublishRequest, err error) {
 	if req.Wait, err = c.duration("wait", verbWait); err != nil {
 		return req, err
 	}
+	req.RemoveZones = true
 	file, err := config.Load(filepath.Join(w.site, "b8s.yaml"))
 	if err != nil {
 		return req, err

@@ -71,8 +71,11 @@ func (d *Dir) File(elem ...string) string {
 	return filepath.Join(append([]string{d.Path}, elem...)...)
 }
 
-// Close gives the folder back.
-func (d *Dir) Close() error { return d.lock.Close() }
+// Close gives the folder back. It unlocks by name: a child process that was just
+// being forked may hold a copy of the file for a moment longer.
+func (d *Dir) Close() error {
+	return errors.Join(unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
+}
 
 // Default returns the state folder of a role ("dom" or "sub"): that of
 // systemd's STATE_DIRECTORY if set; /var/lib/b8s/ROLE for root; else

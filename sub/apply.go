@@ -33,6 +33,7 @@ type apply struct {
 	mu      sync.Mutex
 	read    map[string]bool // buckets that this sub has ever read
 	texts   map[string]zoneText
+	kept    []string // objects that the last prune left
 	zones   zones
 	sites   sites
 	refused map[string]error // zones that could not be compiled, told by no bucket
@@ -72,12 +73,19 @@ func (a *apply) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// prune drops the objects on disk that nothing served or wanted refers to.
+// prune drops the objects on disk that nothing served or wanted refers to any
+// more.
 func (a *apply) prune() {
 	keep := a.places.Needs()
 	a.mu.Lock()
 	keep = append(keep, a.zones.needs(a.texts)...)
+	slices.Sort(keep)
+	same := a.kept != nil && slices.Equal(keep, a.kept)
+	a.kept = append([]string{}, keep...)
 	a.mu.Unlock()
+	if same {
+		return
+	}
 	if err := a.replica.Prune(keep...); err != nil {
 		a.log.Warn("drop objects that are not used any more", "err", err)
 	}

@@ -35,8 +35,17 @@ func (s *host) report(ctx context.Context, conn *nats.Conn) {
 		case <-connected:
 		case <-tick.C:
 		}
+		select { // what changes together is told together
+		case <-ctx.Done():
+			return
+		case <-time.After(gather):
+		}
 	}
 }
+
+// gather is how long a report waits for more to tell: a publish changes
+// several buckets, and telling must not delay serving.
+const gather = 10 * time.Millisecond
 
 func (s *host) tell(conn *nats.Conn) {
 	current, ok := s.link.masters.Current()

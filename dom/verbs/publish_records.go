@@ -3,7 +3,6 @@ package verbs
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"b8s/cli"
-	"b8s/control"
 	"b8s/dom"
 )
 
@@ -38,42 +36,29 @@ each sub that is away or behind is named, and follows by itself when it can.`,
 			return err
 		}
 		return withDom(cmd, func(ctx context.Context, c dom.Client) error {
-			req := dom.PublishRequest{Wish: wish, DryRun: dryRun, Wait: *wait}
-			if !dryRun && !yes {
-				if err := askRemoval(ctx, cmd, c, req); err != nil {
-					return err
-				}
-			}
+			req := dom.PublishRequest{Wish: wish, DryRun: dryRun, Wait: *wait, RemoveZones: yes}
 			show := newFollower(cmd)
 			result, err := c.PublishRecords(ctx, req, show.event)
 			show.done()
+			if removed := result.Plan.RemovedZones(); err != nil && len(removed) > 0 && !yes && agree(cmd, removed) {
+				req.RemoveZones = true
+				result, err = c.PublishRecords(ctx, req, show.event)
+				show.done()
+			}
 			return printPublish(cmd, result, dryRun, err)
 		})
 	}
 	return cmd
 }
 
-// askRemoval has the operator confirm that zones are to go from every sub: a
-// line that was lost in b8s.yaml would take a domain off the net.
-func askRemoval(ctx context.Context, cmd *cobra.Command, c dom.Client, req dom.PublishRequest) error {
-	req.DryRun = true
-	planned, err := c.PublishRecords(ctx, req, nil)
-	if err != nil {
-		return err
+// agree asks an operator at a terminal whether zones are to go from every sub.
+func agree(cmd *cobra.Command, removed []string) bool {
+	if !cli.IsTerminal(cmd.ErrOrStderr()) {
+		return false
 	}
-	removed := planned.Plan.RemovedZones()
-	if len(removed) == 0 {
-		return nil
-	}
-	what := fmt.Sprintf("this takes %s off every sub", strings.Join(removed, ", "))
-	if cli.IsTerminal(cmd.ErrOrStderr()) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s. Type yes to go on: ", what)
-		answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-		if strings.TrimSpace(answer) == "yes" {
-			return nil
-		}
-	}
-	return control.Failed(errors.New(what+": nothing was published"), "if that is meant, say so with --yes")
+	fmt.Fprintf(cmd.ErrOrStderr(), "This takes %s off every sub. Type yes to go on: ", strings.Join(removed, ", "))
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	return strings.TrimSpace(answer) == "yes"
 }
 
 // printPublish prints what a publish or an undo came to. With an error that isn't
