@@ -1,30 +1,30 @@
 module b8s
 
-go 1.26.8
+go 1.26.0
 
 require (
-	filippo.io/age v1.3.2
-	github.com/andybalholm/brotli v1.2.8
-	github.com/go-acme/lego/v4 v4.35.2
-	github.com/goccy/go-yaml v1.19.2
-	github.com/klauspost/compress v1.20.3
-	github.com/maxmind/mmdbwriter v1.2.0
-	github.com/miekg/dns v1.1.73
-	github.com/nats-io/nats-server/v2 v2.15.2
-	github.com/nats-io/nats.go v1.55.0
-	github.com/oschwald/maxminddb-golang/v2 v2.9.0
-	github.com/prometheus/client_golang v1.25.0
-	github.com/quic-go/quic-go v0.65.0
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/spf13/cobra v1.10.2
-	go.uber.org/goleak v1.3.0
-	golang.org/x/crypto v0.58.0
-	golang.org/x/net v0.62.0
-	golang.org/x/sync v0.24.0
-	golang.org/x/sys v0.49.0
-	golang.org/x/term v0.47.0
-	golang.zx2c4.com/wireguard v0.0.0-20260522210424-ecfc5a8d5446
-	gvisor.dev/gvisor v0.0.0-20250503011706-39ed1f5ac29c
+	filippo.io/age v1.3.2 // seals secrets to the hosts that need them
+	github.com/andybalholm/brotli v1.2.8 // br responses at the edge
+	github.com/go-acme/lego/v4 v4.35.2 // ACME; pinned, as the list of versions cannot be read
+	github.com/goccy/go-yaml v1.19.2 // b8s.yaml, with line and column in its errors
+	github.com/klauspost/compress v1.20.3 // zstd responses at the edge
+	github.com/maxmind/mmdbwriter v1.2.0 // small city databases for the demo, tests and benchmarks
+	github.com/miekg/dns v1.1.73 // record types, rare record forms, questions from outside
+	github.com/nats-io/nats-server/v2 v2.15.2 // the bus, inside the dom
+	github.com/nats-io/nats.go v1.55.0 // its client
+	github.com/oschwald/maxminddb-golang/v2 v2.9.0 // decodes city databases
+	github.com/prometheus/client_golang v1.25.0 // counters and histograms of the edge
+	github.com/quic-go/quic-go v0.65.0 // HTTP/3
+	github.com/rogpeppe/go-internal v1.16.0 // testscript: tests that read like sessions
+	github.com/spf13/cobra v1.10.2 // the command tree
+	go.uber.org/goleak v1.3.0 // tests that no goroutine is left
+	golang.org/x/crypto v0.58.0 // the canary of the encrypted store
+	golang.org/x/net v0.62.0 // HTTP/2
+	golang.org/x/sync v0.24.0 // errgroup: every goroutine has an owner
+	golang.org/x/sys v0.49.0 // flock, mmap, recvmmsg, free disk space
+	golang.org/x/term v0.47.0 // is it a terminal?
+	golang.zx2c4.com/wireguard v0.0.0-20260522210424-ecfc5a8d5446 // the tunnel, in user space
+	gvisor.dev/gvisor v0.0.0-20250503011706-39ed1f5ac29c // the tunnel's TCP/IP; the version that wireguard pins
 )
 
 require (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -20,7 +21,10 @@ type CAA struct {
 // Resolver asks servers for what isn't known at home. The zero value asks the
 // resolvers of /etc/resolv.conf. It keeps nothing: each call is a new question.
 type Resolver struct {
-	Servers []netip.AddrPort // asked in this order until one answers
+	// Streams are asked first, and then Servers, in this order until one answers.
+	// A stream is opened for one question, through a tunnel perhaps, and closed.
+	Streams []func(context.Context) (net.Conn, error)
+	Servers []netip.AddrPort
 	// Direct says that Servers are nameservers of the zone asked about: no
 	// recursion is wished, and an answer without authority is none.
 	Direct bool
@@ -118,13 +122,23 @@ func (r Resolver) CAA(ctx context.Context, name string) (records []CAA, alias st
 // ask puts one question to one server after another. That a name doesn't
 // exist is an answer.
 func (r Resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
-	servers, err := r.servers()
-	if err != nil {
-		return nil, err
-	}
 	question := plainQuestion(dns.Fqdn(name), qtype)
 	question.RecursionDesired = !r.Direct
 	var errs []error
+	for _, open := range r.Streams {
+		m, err := exchangeOver(ctx, open, question)
+		if err == nil {
+			err = r.usable(m)
+		}
+		if err == nil {
+			return m, nil
+		}
+		errs = append(errs, fmt.Errorf("through the tunnel: %w", err))
+	}
+	servers, err := r.servers()
+	if err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
 	for _, server := range servers {
 		m, err := exchange(ctx, server, question, timeout)
 		if err == nil {
@@ -136,6 +150,18 @@ func (r Resolver) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg,
 		errs = append(errs, fmt.Errorf("%s: %w", server, err))
 	}
 	return nil, errors.Join(errs...)
+}
+
+// exchangeOver opens a stream for one question.
+func exchangeOver(ctx context.Context, open func(context.Context) (net.Conn, error), question *dns.Msg) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return askOver(ctx, conn, question)
 }
 
 func (r Resolver) usable(m *dns.Msg) error {

@@ -33,14 +33,23 @@ func AskTXT(ctx context.Context, server netip.AddrPort, name string, timeout tim
 // AskTXTOver asks over an open stream connection, such as one through a
 // tunnel, and leaves it open.
 func AskTXTOver(ctx context.Context, conn net.Conn, name string) (TXT, error) {
+	m, err := askOver(ctx, conn, plainQuestion(name, dns.TypeTXT))
+	if err != nil {
+		return TXT{}, err
+	}
+	return readTXT(m, name)
+}
+
+// askOver puts one question over an open stream, until ctx ends or timeout.
+func askOver(ctx context.Context, conn net.Conn, question *dns.Msg) (*dns.Msg, error) {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	client := dns.Client{Net: "tcp", Timeout: timeout}
-	m, _, err := client.ExchangeWithConn(plainQuestion(name, dns.TypeTXT), &dns.Conn{Conn: conn})
+	m, _, err := client.ExchangeWithConn(question, &dns.Conn{Conn: conn})
 	if err != nil {
-		return TXT{}, errors.Join(ctx.Err(), err)
+		return nil, errors.Join(ctx.Err(), err)
 	}
-	return readTXT(m, name)
+	return m, nil
 }
 
 func plainQuestion(name string, qtype uint16) *dns.Msg {

@@ -5,6 +5,10 @@
 // go.mod. Build them from within this folder:
 //
 //	go build -o ../dist/nats github.com/nats-io/natscli/nats
+//	go build -o ../dist/pebble github.com/letsencrypt/pebble/v2/cmd/pebble
 package tools
 
-import _ "github.com/nats-io/natscli/nats"
+import (
+	_ "github.com/letsencrypt/pebble/v2/cmd/pebble"
+	_ "github.com/nats-io/natscli/nats"
+)
