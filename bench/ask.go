@@ -106,13 +106,21 @@ const pollEvery = 500 * time.Microsecond
 // the list may have served before its turn: only the last figure is exact.
 func untilEach(ctx context.Context, servers []netip.AddrPort, began time.Time, within time.Duration, ok func(*asker) bool) (sample, error) {
 	var took sample
+	var askers []*asker
+	defer func() {
+		for _, a := range askers {
+			a.close()
+		}
+	}()
 	for _, server := range servers {
 		a, err := newAsker(server)
 		if err != nil {
 			return nil, err
 		}
-		err = until(ctx, fmt.Sprintf("served at %s", server), within-time.Since(began), pollEvery, func() bool { return ok(a) })
-		a.close()
+		askers = append(askers, a)
+	}
+	for i, a := range askers {
+		err := until(ctx, fmt.Sprintf("served at %s", servers[i]), within-time.Since(began), pollEvery, func() bool { return ok(a) })
 		if err != nil {
 			return nil, err
 		}

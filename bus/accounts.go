@@ -13,9 +13,10 @@ import (
 
 // replyTime is how long the server remembers where replies to a request go,
 // counted from the last one. It answers from memory and disk, never over a
-// network, so this is long; and short enough that a flood of requests from one
-// sub is forgotten before it fills memory.
-const replyTime = 5 * time.Second
+// network; but when a whole fleet comes back at once an answer may wait some
+// seconds. It is short enough that a flood of requests from one sub, which are
+// limited in bytes a second, is forgotten before it fills memory.
+const replyTime = 12 * time.Second
 
 // exports opens the dom's account for the imports of subs: nothing else of
 // it can be imported.

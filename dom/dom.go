@@ -112,10 +112,18 @@ func (d *Dom) openTunnel() (err error) {
 		return err
 	}
 	boot := rand.Text()[:8]
-	d.pulse = &tunnel.Pulse{Device: d.device, Log: d.log, Payload: func(tunnel.PublicKey) []byte {
+	d.pulse = &tunnel.Pulse{Device: d.device, Log: d.log, Name: d.nameOf, Payload: func(tunnel.PublicKey) []byte {
 		return kv.Beat{Boot: boot, Heads: d.store.Heads()}.Encode()
 	}}
 	return nil
+}
+
+// nameOf is what the operator calls the sub with that key.
+func (d *Dom) nameOf(key tunnel.PublicKey) string {
+	if m, ok := d.fleet.ByKey(key); ok {
+		return m.Name
+	}
+	return key.String()
 }
 
 func (d *Dom) openBus(ctx context.Context) (err error) {

@@ -180,7 +180,9 @@ func (b *bucket) tryRead(ctx context.Context, nc *nats.Conn, again *retry) (chan
 	if !nc.IsConnected() {
 		return false // its return asks for a read
 	}
-	changed, err := b.fullRead(ctx, nc)
+	reading, end := whileConnected(ctx, nc)
+	changed, err := b.fullRead(reading, nc)
+	end()
 	if ctx.Err() != nil {
 		return changed
 	}
@@ -200,6 +202,27 @@ func (b *bucket) tryRead(ctx context.Context, nc *nats.Conn, again *retry) (chan
 	b.catchUp()
 	b.mu.Unlock()
 	return changed
+}
+
+// whileConnected ends with ctx, or as soon as nc breaks: an answer that was on
+// its way will never come, and the next connection asks anew.
+func whileConnected(ctx context.Context, nc *nats.Conn) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	broken := nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-broken:
+			cancel(nats.ErrDisconnected)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-done
+		nc.RemoveStatusListener(broken)
+	}
 }
 
 // fullRead reads the bucket as of one revision and takes it when it follows

@@ -204,5 +204,12 @@ func (a *apply) Served() (kv.ZoneStatus, kv.GeoLiteStatus, []string) {
 	return kv.ZoneSerials(serials), geo, problems
 }
 
+// Subs is how many subs the fleet has, as far as this one knows.
+func (a *apply) Subs() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.sites.subs)
+}
+
 // absolute is a name with its last dot.
 func absolute(name string) string { return strings.TrimSuffix(name, ".") + "." }

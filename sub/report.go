@@ -38,14 +38,17 @@ func (s *host) report(ctx context.Context, conn *nats.Conn) {
 		select { // what changes together is told together
 		case <-ctx.Done():
 			return
-		case <-time.After(gather):
+		case <-time.After(gather(s.apply.Subs())):
 		}
 	}
 }
 
 // gather is how long a report waits for more to tell: a publish changes
-// several buckets, and telling must not delay serving.
-const gather = 10 * time.Millisecond
+// several buckets. Telling must not delay serving either: what a large fleet
+// tells all at once takes time on a dom that still has others to tell.
+func gather(subs int) time.Duration {
+	return min(10*time.Millisecond+time.Duration(subs)*500*time.Microsecond, 250*time.Millisecond)
+}
 
 func (s *host) tell(conn *nats.Conn) {
 	current, ok := s.link.masters.Current()

@@ -53,6 +53,9 @@ type Pulse struct {
 	// discards them.
 	Log *slog.Logger
 
+	// Name is what the log calls a peer. Nil: by its key.
+	Name func(PublicKey) string
+
 	mu      sync.Mutex
 	vitals  map[PublicKey]*vital
 	changed chan struct{} // closed and replaced at each answer
@@ -112,6 +115,13 @@ func (p *Pulse) peerChanged(key PublicKey, set bool) {
 	}
 	v.answered, v.next = v.seq, time.Time{}
 	p.nudge()
+}
+
+func (p *Pulse) name(key PublicKey) string {
+	if p.Name == nil {
+		return key.String()
+	}
+	return p.Name(key)
 }
 
 func (p *Pulse) nudge() {
@@ -205,7 +215,7 @@ func (p *Pulse) judge(key PublicKey) int {
 	}
 	v.Misses++
 	if v.Misses == 2 {
-		p.Log.Warn("sub is silent", "peer", key, "last", v.LastBeat, "err", v.Err)
+		p.Log.Warn("sub is silent", "sub", p.name(key), "last", v.LastBeat, "err", v.Err)
 	}
 	return v.Misses
 }
@@ -287,7 +297,7 @@ func (p *Pulse) answered(from PublicKey, seq uint64) bool {
 		return false
 	}
 	if v.Misses >= 2 {
-		p.Log.Info("sub is back", "peer", from, "misses", v.Misses, "redials", v.Redials)
+		p.Log.Info("sub is back", "sub", p.name(from), "misses", v.Misses, "redials", v.Redials)
 	}
 	sent := v.sent[seq%recent]
 	v.measure(now.Sub(sent))
