@@ -31,8 +31,8 @@ const whoImportsWhom = `
 	# what both roles, or a third, need
 	citydb:           citydb/mapfile place
 	citydb/citymake:  place
-	records:          place zonefile
-	config:           place records zonefile
+	records:          human place zonefile
+	config:           human place records zonefile
 	seal:             state
 	cli:              control state
 

@@ -31,3 +31,12 @@ func TestCount(t *testing.T) {
 		}
 	}
 }
+
+func TestNearest(t *testing.T) {
+	known := []string{"london", "new-york", "sydney"}
+	for word, want := range map[string]string{"sidney": "sydney", "Lodnon": "london", "tokyo": "", "": ""} {
+		if got := Nearest(word, known); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
+		}
+	}
+}

@@ -140,12 +140,11 @@ func (s *Store) PutObject(ctx context.Context, kind string, r io.ReadSeeker) (Ob
 	if err != nil {
 		return fail(err)
 	}
-	info, err := store.Put(ctx, jetstream.ObjectMeta{Name: digest}, r)
-	if err != nil {
+	if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: digest}, r); err != nil {
 		return fail(putError(err))
 	}
-	o := Object{Kind: kind, Digest: digest, Size: int64(info.Size), Created: info.ModTime}
-	if o, err = s.ObjectInfo(ctx, kind, digest); err != nil { // its bytes changed while they were read
+	o, err := s.ObjectInfo(ctx, kind, digest)
+	if err != nil { // its bytes changed while they were read
 		return fail(errors.Join(err, store.Delete(ctx, digest)))
 	}
 	return o, nil

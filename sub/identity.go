@@ -17,12 +17,11 @@ import (
 
 // Files of the sub's state folder. Keys are 0600.
 const (
-	fileTunnel  = "wireguard.key"
-	fileAge     = "sub.age"
-	fileDom     = "dom.json"
-	dirReplica  = "replica"
-	dirGeo      = "geo"
-	fileControl = "control.sock"
+	fileTunnel = "wireguard.key"
+	fileAge    = "sub.age"
+	fileDom    = "dom.json"
+	dirReplica = "replica"
+	dirGeo     = "geo"
 )
 
 // identity is what makes a sub that sub. It is made at the first start.

@@ -11,7 +11,6 @@ type Body struct {
 	src     *Reader
 	chunked bool
 	left    int64 // of the body, or of the chunk; -1: to the end of the connection
-	begun   bool  // the first chunk
 	err     error // io.EOF at its end
 	trailer http.Header
 
